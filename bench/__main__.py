@@ -17,11 +17,13 @@ from .figures import Figure
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 BEGIN = "<!-- begin: table -->\n"
 END = "<!-- end: table -->\n"
+MAX_LOAD = 0.5  # of the last minute, before it begins
+MAX_SPREAD = 2  # the highest pair of a ratio to the lowest
 MEASUREMENTS = ("signing", "bulk", "start", "share_page", "throughput", "package")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit status: 1 if a requirement is missed, 2 for wrong arguments."""
+    """The exit status: 1 if a requirement is missed or the page refused, 2 for wrong arguments."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measures speed and size.")
     names = ", ".join(MEASUREMENTS)
     parser.add_argument(
@@ -33,6 +35,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if options.docs and options.names:
         parser.error("--docs requires all measurements: leave out the names")
+    if options.docs and (load := os.getloadavg()[0]) > MAX_LOAD:
+        return _refuse(f"the load is {load:.2f}, and must be {MAX_LOAD} at most before it begins")
     figures: list[Figure] = []
     for name in options.names or MEASUREMENTS:
         if sys.stderr.isatty():
@@ -42,9 +46,21 @@ def main(arguments: Sequence[str]) -> int:
         figures, f"{datetime.date.today()}, Python {platform.python_version()}, {machine()}"
     )
     print(printed)
+    restless = [figure.name for figure in figures if figure.spread > MAX_SPREAD]
+    if options.docs and restless:
+        return _refuse(f"the pairs differ by more than {MAX_SPREAD} to 1: {', '.join(restless)}")
     if options.docs:
         PAGE.write_text(with_table(PAGE.read_text("utf-8"), printed), "utf-8")
     return 0 if all(figure.holds for figure in figures) else 1
+
+
+def _refuse(why: str) -> int:
+    """The exit status; the page shows what an idle machine measured, or what it showed before."""
+    print(
+        f"{PAGE.name} is not written: {why}. Run it again on an idle machine.",
+        file=sys.stderr,
+    )
+    return 1
 
 
 def screen(figures: Sequence[Figure], origin: str) -> str:

@@ -73,6 +73,11 @@ class Figure(NamedTuple):
         )
 
     @property
+    def spread(self) -> float:
+        """The highest pair to the lowest: a busy machine tears them apart. 1 without pairs."""
+        return self.ratio.high / self.ratio.low if self.ratio is not None else 1.0
+
+    @property
     def holds(self) -> bool:
         return self.bound is None or self.bound.holds(
             self.ratio.median if self.ratio is not None else self.ours

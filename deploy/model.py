@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from handler.core.config import Config, InvalidConfig, Location
-from handler.core.config import table as load
+from handler.core.config import Config, InvalidConfig, Location, load
 from local import rights
 from local.fc import functions, s_yaml
 from local.fc.functions import Function, InvalidFunction, Trigger

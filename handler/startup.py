@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from functools import cache
 
-from .core.config.table import load
+from .core.config.load import load
 from .core.context import ENVIRONMENT_LIFETIME, Clock, Instance
 
 # Of a custom runtime: as many as its instanceConcurrency, and some for health checks while all others wait.

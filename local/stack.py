@@ -19,8 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from handler.core.config import Config, InvalidConfig, Location, Mount
-from handler.core.config import table as load
+from handler.core.config import Config, InvalidConfig, Location, Mount, load
 from handler.core.config.on_laptop import read_cdn_endpoints
 from signer import Credentials
 from signer.emulator import EmulatorError, oss, sts

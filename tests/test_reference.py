@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from handler.core import errors
-from handler.core.config import table as load
+from handler.core.config import load, table
 from handler.core.config.reader import REQUIRED, Key, TableReader
 from handler.core.errors import ErrorEntry
 from handler.notices import sinks
@@ -57,7 +57,7 @@ def test_a_page_that_is_not_current_is_named(
         "\n### 400\n\n- `bad_query`: Invalid query parameter. Use a or &lt;name>.\n"
         in reference.errors_page()
     )
-    monkeypatch.setitem(load.MOUNT_KEYS, "colour", COLOUR)
+    monkeypatch.setitem(table.MOUNT_KEYS, "colour", COLOUR)
     assert stale() == ["docs/configuration.md", "handler/web/openapi.json"]
     assert (
         "- `colour`: Required. Of the mount. It requires state and GET in methods.\n"

@@ -13,8 +13,7 @@ from pathlib import Path
 
 from deploy.command import run
 from handler.core import errors
-from handler.core.config import assume_role, notices
-from handler.core.config import table as load
+from handler.core.config import assume_role, notices, table
 from handler.core.config.reader import REQUIRED, Key
 from handler.notices import sinks
 from handler.notices.sinks import SinkKind
@@ -75,13 +74,13 @@ Paths and prefixes are not percent-encoded. A link never outlives its share, its
 
 ## At the top
 
-{_keys(load.TOP_KEYS)}
+{_keys(table.TOP_KEYS)}
 
 ## `[[mount]]`
 
 The longest `path` with which the request's path begins is used.
 
-{_keys(load.MOUNT_KEYS)}
+{_keys(table.MOUNT_KEYS)}
 
 - A mount with `cdn` has no {_list(_forbidden_by("cdn"))}.
 - `inline` may contain the types that [media_types.py](../handler/core/config/media_types.py) lists with their
@@ -160,7 +159,7 @@ def events_page(current: str) -> str:
 
 def openapi(current: str) -> str:
     """The document with what `GET /-/me` says of a mount written again."""
-    schemas = {name: key.schema for name, key in load.MOUNT_KEYS.items() if key.schema}
+    schemas = {name: key.schema for name, key in table.MOUNT_KEYS.items() if key.schema}
     properties = [
         f"          {json.dumps(name)}: {_json(schema)}" for name, schema in schemas.items()
     ]
@@ -221,7 +220,7 @@ def _meaning(key: Key) -> str:
 
 def _forbidden_by(other: str) -> list[str]:
     """The keys that a mount with the key `other` must not have."""
-    return [name for name, key in load.MOUNT_KEYS.items() if other in dict(key.forbids)]
+    return [name for name, key in table.MOUNT_KEYS.items() if other in dict(key.forbids)]
 
 
 def _written(default: object) -> str:

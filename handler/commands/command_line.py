@@ -63,7 +63,7 @@ def config() -> Config:
     Raises `InvalidConfig`.
     """
     from .. import startup
-    from ..core.config import table as load
+    from ..core.config import load
 
     here = os.path.abspath("links.toml")
     default = (
@@ -179,14 +179,13 @@ def identifier(value: str) -> str:
 
 def _endpoint(option: str | None) -> Endpoint:
     """The option if it is given, else `LINK_OSS_ENDPOINT`, else public: this machine is usually not in the region."""
-    from ..core.config import on_laptop
-    from ..core.config import table as load
+    from ..core.config import on_laptop, table
 
     region = os.environ.get("LINK_REGION") or config().region
     if option is None:
-        return on_laptop.read_oss_endpoint(os.environ, region) or load.ENDPOINTS["public"](region)
-    if option in load.ENDPOINTS:
-        return load.ENDPOINTS[option](region)
+        return on_laptop.read_oss_endpoint(os.environ, region) or table.ENDPOINTS["public"](region)
+    if option in table.ENDPOINTS:
+        return table.ENDPOINTS[option](region)
     endpoint = Endpoint.custom_domain(option, region)
     return Endpoint.path_style(option, region) if is_loopback(endpoint.domain) else endpoint
 

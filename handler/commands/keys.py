@@ -224,7 +224,7 @@ def _store(options: argparse.Namespace, clock: Clock) -> FileStore | Store:
     if options.keys is None:
         document = config().keys_document
     else:
-        from ..core.config.table import read_keys
+        from ..core.config.load import read_keys
 
         reader = TableReader("options", {"--keys": options.keys}, ("--keys",))
         document = read_keys(reader, "--keys", os.getcwd())

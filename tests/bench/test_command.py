@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -94,13 +95,19 @@ def test_a_line_ends_with_the_requirement_and_its_verdict(
 
 
 @pytest.fixture
-def measured(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Replaces all measurements by one, of this ratio."""
+def measured(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Replaces all measurements by one, of this ratio and spread, on a machine with this load."""
 
-    def replace(ratio: float) -> None:
+    def replace(ratio: float, spread: float = 1.0, load: float = 0.5) -> None:
+        monkeypatch.setattr(os, "getloadavg", lambda: (load, 9.0, 9.0))
         module = ModuleType("bench.stub")
         figure = Figure.against(
-            "warm event", "µs", [ratio * 100, ratio * 100], "peer", [100.0, 100.0], Bound(0.2)
+            "warm event",
+            "µs",
+            [ratio * 100, ratio * 100 * spread],
+            "peer",
+            [100.0, 100.0],
+            Bound(0.2),
         )
         vars(module)["measure"] = lambda: [figure]
         monkeypatch.setattr(command, "MEASUREMENTS", ("stub",))
@@ -111,7 +118,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 @pytest.mark.parametrize(("ratio", "status"), [(0.2, 0), (0.21, 1)])
 def test_the_exit_status_says_whether_a_requirement_is_missed(
-    ratio: float, status: int, measured: Callable[[float], None], capsys: pytest.CaptureFixture[str]
+    ratio: float, status: int, measured: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     measured(ratio)
     assert command.main([]) == status
@@ -134,7 +141,7 @@ def test_a_name_that_is_unknown_or_only_a_part_of_the_page_is_refused(
 
 
 def test_docs_writes_into_the_page_what_is_printed(
-    measured: Callable[[float], None],
+    measured: Callable[..., None],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -146,3 +153,25 @@ def test_docs_writes_into_the_page_what_is_printed(
         assert command.main(["--docs"]) == 0
         written = command.PAGE.read_text("utf-8")
         assert written == PAGE.replace("old", f"```text\n{capsys.readouterr().out}```")
+
+
+@pytest.mark.parametrize(
+    ("spread", "load", "why"),
+    [(1.0, 0.51, "the load is 0.51"), (2.1, 0.5, "more than 2 to 1: warm event"), (2.0, 0.5, "")],
+)
+def test_docs_refuses_a_machine_that_is_not_idle(
+    spread: float,
+    load: float,
+    why: str,
+    measured: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    measured(0.1, spread, load)
+    monkeypatch.setattr(command, "PAGE", tmp_path / "performance.md")
+    command.PAGE.write_text(PAGE, "utf-8")
+    assert command.main(["--docs"]) == (1 if why else 0)
+    assert (command.PAGE.read_text("utf-8") == PAGE) == bool(why)
+    assert why in capsys.readouterr().err
+    assert command.main([]) == 0  # elsewhere a busy machine only prints

@@ -23,8 +23,7 @@ from deploy.alarms import ALARMS, queries
 from deploy.command import output_of
 from handler.core import outbox
 from handler.core.cloud.oss import REFUSED, StoreError
-from handler.core.config import Config
-from handler.core.config import table as load
+from handler.core.config import Config, load
 from handler.core.outbox import Delivery
 from tests import system
 from tests.deploy.account import Account

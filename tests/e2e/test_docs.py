@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import signer
-from handler.core.config.table import load
+from handler.core.config.load import load
 from tests.e2e.system import ROOT
 
 

@@ -22,8 +22,7 @@ from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlsplit
 
 import handler
 from handler import startup
-from handler.core.config import Config
-from handler.core.config import table as load
+from handler.core.config import Config, load
 from handler.core.context import Clock, Instance
 from signer import Credentials, verify
 from signer.credentials import FUNCTION_COMPUTE, OFFICIAL_SDK

@@ -21,8 +21,7 @@ from typing import Any
 import pytest
 
 from handler.core.cloud.sessions import Sessions
-from handler.core.config import Config
-from handler.core.config import table as load
+from handler.core.config import Config, load
 from handler.core.request import Request, parse_query
 from handler.web import app
 from signer import Credentials, Endpoint, presign

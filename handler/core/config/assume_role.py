@@ -10,6 +10,7 @@ from signer.common.sts import MAX_DURATION, MIN_DURATION, ROLE_ARN, sts_host
 from .mounts import AssumeRole, Config
 from .on_laptop import read_local_url
 from .reader import REQUIRED, InvalidConfig, Key, TableReader, duration
+from .rights import session_policy
 
 _HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]+")
 
@@ -55,8 +56,6 @@ def read_assume_role(table: object, region: str, environ: Mapping[str, str]) -> 
 
 def check_sessions(config: Config) -> None:
     """Raises `InvalidConfig`, also if the policy of a mount's session would be too long for STS."""
-    from .rights import session_policy
-
     for mount in config.mounts:
         if config.assume_role is None:
             if mount.role_arn:

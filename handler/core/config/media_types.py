@@ -60,14 +60,14 @@ def is_active(media_type: str) -> bool:
     return essence.endswith("/") or not _ACTIVE_WORDS.isdisjoint(_WORD.findall(essence))
 
 
-def read_inline(reader: TableReader) -> tuple[str, ...]:
+def read_inline(reader: TableReader, name: str) -> tuple[str, ...]:
     """The types that a mount lists in `inline`. Raises `InvalidConfig`."""
-    types = reader.strings("inline")
+    types = reader.strings(name)
     for media_type in types:
         essence = media_type.partition("; ")[0]
         if not _LISTED.fullmatch(media_type) or essence not in EXTENSIONS:
             expected = f"must be a list of {', '.join(EXTENSIONS)}, each with or without a charset"
-            reader.refuse_value("inline", f"{expected}; browsers download what they could run")
+            reader.refuse_value(name, f"{expected}; browsers download what they could run")
     return types
 
 

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from handler.commands import keys_edit
 from handler.core.auth.jwt import identify
 from handler.core.config import InvalidConfig
-from handler.core.config.table import load
+from handler.core.config.load import load
 from handler.core.errors import Problem
 from handler.core.keys import InvalidKeys, Keys, parse
 from handler.notices.sinks import KINDS, read_sink

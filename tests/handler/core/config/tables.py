@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from handler.core.config import InvalidConfig
-from handler.core.config.table import read
+from handler.core.config.load import read
 
 A_MOUNT: Mapping[str, Any] = {
     "path": "/exampledir/",

@@ -8,8 +8,8 @@ import pytest
 
 from handler.core.cloud.oss import client_for, mount_client
 from handler.core.config import AssumeRole, Config
+from handler.core.config.load import read
 from handler.core.config.rights import session_policy
-from handler.core.config.table import read
 from handler.core.context import Invocation
 from tests.handler.client import KEYS, NOW, ask, context, new_instance
 from tests.handler.core.config.tables import A_MOUNT, UPLOADS, document, refusal

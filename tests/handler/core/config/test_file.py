@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 import handler
 from handler import startup
 from handler.core.config import Config, InvalidConfig, Location
-from handler.core.config.table import MOUNT_KEYS, TOP_KEYS, load, read
+from handler.core.config.load import load, read
+from handler.core.config.table import MOUNT_KEYS, TOP_KEYS
 from signer import Endpoint
 from tests.handler.client import ask, make_config
 from tests.handler.core.config.tables import A_MOUNT, document, refusal

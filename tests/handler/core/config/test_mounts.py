@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from handler.core.config import Config, Mount, NoticeRule, OssSink
+from handler.core.config.load import read
 from handler.core.config.notices import NOTICE_KEYS, SINK_KEYS
-from handler.core.config.table import FIELDS, MOUNT_KEYS, QUERY, TOP_KEYS, read
+from handler.core.config.table import FIELDS, MOUNT_KEYS, QUERY, TOP_KEYS
 from tests.handler.core.config.tables import A_MOUNT, UPLOADS, document, refusal
 
 

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from handler.core.config import Config, InvalidConfig, Location, Mount, Mounts
-from handler.core.config import table as load
-from handler.core.config.table import read
+from handler.core.config import Config, InvalidConfig, Location, Mount, Mounts, load
+from handler.core.config.load import read
 from handler.core.errors import Problem
 from tests.handler.client import ask
 

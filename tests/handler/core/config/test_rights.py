@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handler.core.config import Config, InvalidConfig, Location, Mount
+from handler.core.config.load import read
 from handler.core.config.rights import policy, session_policy, session_statements
-from handler.core.config.table import read
 from local.rights import role_statements, signer_statements
 from signer.emulator.ram import Layers, evaluate, parse_policy
 

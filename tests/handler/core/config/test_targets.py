@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from handler.core.config import Location
-from handler.core.config.table import read
+from handler.core.config.load import read
 from tests.handler.core.config.tables import document, refusal
 
 SEND: Mapping[str, Any] = {

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from handler.core.config import Mount
+from handler.core.config.load import read
 from handler.core.config.media_types import EXTENSIONS, is_active
-from handler.core.config.table import read
 from handler.core.errors import Problem
 from handler.core.uploads import check_active_type
 from tests.handler.core.config.tables import document, refusal

@@ -17,7 +17,7 @@ import pytest
 
 from handler.core.cloud.oss import NO_ANSWER, REFUSED, UNREACHABLE, WRONG_CLOCK, StoreError
 from handler.core.cloud.store import StoredObject
-from handler.core.config import table as load
+from handler.core.config import load
 from handler.core.context import Clock, Instance, Invocation
 from handler.core.errors import Problem
 from handler.core.keys import Keys, current, parse

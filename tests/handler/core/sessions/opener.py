@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from handler.core.cloud.sessions import Session
 from handler.core.cloud.sts import StsUnavailable
 from handler.core.config import Config, Mount
-from handler.core.config.table import read
+from handler.core.config.load import read
 from handler.core.context import RoleCredentials
 from signer import Credentials
 from signer.emulator.ram import ACCOUNT, Principal, Principals
