@@ -31,9 +31,11 @@ NOTICES = {
     "Dead notices": (5, "dead > 0"),
     "Ticks": (5, "ticks < 3 or no data"),
 }
+# Of uses of shares, which the HTTP function writes.
+USES = {"Unwritten notices": (5, "times > 0")}
 # Of both functions.
 ALL = {"Outdated keys and sessions": (5, "times > 0")}
-ALARMS = {**ALL, **HTTP, **EVENTS, **NOTICES}
+ALARMS = {**ALL, **HTTP, **USES, **EVENTS, **NOTICES}
 _SCRIPT = Path(__file__).parent / "scripts/alarms.sh"
 _COMMON = Path(__file__).parent / "scripts/common.sh"
 _DELETE = "once aliyun sls DeleteAlert"
@@ -74,7 +76,9 @@ def removal(functions: Iterable[ConfiguredFunction]) -> str:
 def names(configured: ConfiguredFunction) -> dict[str, str]:
     """By name, the titles of the queries that have an alarm on the function's log."""
     log = configured.function.log
-    titles = [*ALL, *(HTTP if configured.function.http else ())]
+    titles = [*ALL]
+    if configured.function.http:
+        titles += [*HTTP, *(USES if configured.config.use_notices() else ())]
     if configured.function.takes_events:
         titles += [*EVENTS, *(NOTICES if configured.config.keys_sinks else ())]
     return {_name(log, title): title for title in titles} if log else {}

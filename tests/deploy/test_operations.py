@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -24,6 +25,7 @@ from deploy.command import output_of
 from handler.core import outbox
 from handler.core.cloud.oss import REFUSED, StoreError
 from handler.core.config import Config, load
+from handler.core.errors import ERRORS
 from handler.core.outbox import Delivery
 from tests import system
 from tests.deploy.account import Account
@@ -427,6 +429,12 @@ def test_failed_notices(lines: list[tuple[int, Row]]) -> None:
     }
 
 
+def test_uses_whose_notice_was_not_written() -> None:
+    line = answered("/reports/q3.pdf").replace('"code":null', '"code":"notice_not_written"')
+    used = line.replace('"caller":null', '"caller":null,"share":"ujqmafTMxBmW"')
+    assert run("Unwritten notices", [(SECONDS, used)] * 2) == [("ujqmafTMxBmW", None, 2)]
+
+
 def test_waiting_and_dead_notices(lines: list[tuple[int, Row]]) -> None:
     ((sink, oldest),) = run("Waiting notices", lines)
     assert sink == "ops"
@@ -455,6 +463,13 @@ def test_each_alarm_reads_a_column_of_its_query() -> None:
         assert f" as {condition.split()[0]} " in queries()[title].replace("\n", " ")
 
 
+def test_each_code_of_a_500_or_503_has_its_line() -> None:
+    table = PAGE.partition("### Codes of 500 and 503")[2].partition("\n## ")[0]
+    linked = re.findall(r"\[`(\w+)`\]\(errors\.md#(\d+)\)", table)
+    codes = {(code, str(entry.status)) for code, entry in ERRORS.items() if entry.status >= 500}
+    assert sorted(linked) == sorted(codes)
+
+
 def test_the_example_of_an_audit_line_has_the_members_of_a_real_one() -> None:
     (example,) = re.findall(r"```json\n(.*)\n```", PAGE)
     assert set(json.loads(example)) == set(json.loads(answered("/reports/q3.pdf")))
@@ -471,13 +486,18 @@ def test_every_aliyun_command_is_one_that_the_stand_in_knows(tmp_path: Path) -> 
     account, domain = Account(tmp_path), "cn-hangzhou links.example.com"
     old = {"routes": [{"path": "/*", "functionName": "links-http", "qualifier": "LATEST"}]}
     account.write(
-        {**account.state, "policies": {"links-deployer-dev": [{}]}, "domains": {domain: old}}
+        {
+            **account.state,
+            "buckets": {"YOUR-BUCKET": {}},
+            "policies": {"links-deployer-dev": [{}]},
+            "domains": {domain: old},
+        }
     )
     moving = commands(
         "aliyun fc UpdateCustomDomain",
         (ROOT / "docs/custom-runtime.md").read_text(encoding="utf-8"),
     )
-    assert (len(moving), len(commands("aliyun"))) == (1, 6)
+    assert (len(moving), len(commands("aliyun"))) == (1, 7)
     for command in [*moving, *commands("aliyun")]:
         done = output_of(["sh", "-ec", command], 30, env={"PATH": account.path})
         assert done.returncode == 0, done.stderr
@@ -510,3 +530,18 @@ def test_a_failed_event_is_sent_again_to_its_own_environment(tmp_path: Path) -> 
     arguments, event = done.stdout.splitlines()
     assert arguments == "links_events invoke --env prod --event-file event.json"
     assert json.loads(event) == {"events": [{"a": "\u00e9"}]}
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+def test_the_notices_of_lost_events_are_made_again_once(tmp_path: Path) -> None:
+    (block,) = re.findall(r"(?ms)^```\n(jq [^`]*?lost\.txt.*?)^```$", PAGE)
+    install(tmp_path / "s", 'cat "$6"')
+    (tmp_path / "lost.txt").write_text("outbox/报告 1.pdf\noutbox/b.txt\n", "utf-8")
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    script = block.replace("YOUR-BUCKET", "examplebucket")
+    made = output_of(["sh", "-ec", script], 60, cwd=tmp_path, env=environment).stdout.encode()
+    with event_function(tmp_path / "events") as function, receiver(respond(200)) as hook:
+        function.add_sink("ops", hook)
+        function.toml = notice(["ops"])
+        first, second = (function.invoke(made).summary for _ in range(2))
+    assert (first["notices"], second["notices"], second["repeated"]) == (2, 0, 2)
