@@ -59,6 +59,9 @@ YES      :=
 BIN    := $(VENV)/bin
 NODE   := tests/node/node_modules/.package-lock.json
 DEPLOY  = $(CONFIG) $(if $(ENV),--env $(ENV))
+# Without ENV and CONFIG, the variables of the shell say which documents these commands are about.
+OPERATE = $(BIN)/python -m deploy.operate $(if $(filter command,$(origin CONFIG)),--config $(CONFIG)) \
+  $(if $(ENV),--env $(ENV))
 
 .PHONY: help demo run oss invoke sign bulk curl explain keys notices policies alarms check build doctor \
 	live live-sweep template \
@@ -88,10 +91,10 @@ explain: $(VENV)/cli.stamp
 	@$(BIN)/python -m signer explain $(ARGS) || [ $$? = 1 ] # 1: it found what is wrong
 
 keys: $(VENV)/local.stamp
-	@$(BIN)/python -m handler.commands keys $(or $(ARGS),--help)
+	@$(OPERATE) keys $(or $(ARGS),--help)
 
 notices: $(VENV)/local.stamp
-	@$(BIN)/python -m handler.commands notices $(or $(ARGS),list)
+	@$(OPERATE) notices $(or $(ARGS),list)
 
 # Their output may become a script, also that of an installation or a check that fails: then the script fails, too.
 policies alarms:

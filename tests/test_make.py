@@ -273,6 +273,12 @@ COMMANDS = [
     (("oss", "ROOT=a b", "PORT=0", "ARGS=--json"), "-m signer oss --root a b --oss-port 0 --json"),
     (("check", "ENV=prod", "CONFIG=other/s.yaml"), "-m deploy.check other/s.yaml --env prod"),
     (("policies", "FORMAT=commands", "ENV=dev"), "-m deploy.policies s.yaml --env dev --commands"),
+    (("keys", "ENV=prod", "ARGS=show"), "-m deploy.operate --env prod keys show"),
+    (
+        ("notices", "CONFIG=mine.s.yaml"),
+        "-m deploy.operate --config mine.s.yaml notices list",
+    ),
+    (("notices",), "-m deploy.operate notices list"),
     (("alarms", "ENV=dev"), "-m deploy.policies s.yaml --env dev --alarms"),
     (
         ("doctor", "URL=https://links.example.com/?a&b"),

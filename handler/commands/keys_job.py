@@ -38,8 +38,8 @@ class Job(NamedTuple):
         stored = self.store.read("")
         if stored is None:
             raise HandlerError(
-                f"{self.store} not found. If it was deleted, restore your backup: {NAME} restore FILE. "
-                f"If there never was one, create it: {NAME} init",
+                f"{self.store} not found. If it was deleted, restore your backup with restore FILE. "
+                "If there never was one, create it with init.",
                 code=MISSING,
             )
         return stored.body

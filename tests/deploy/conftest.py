@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy import check, doctor
+from deploy import check, doctor, operate
 from local.stack import Stack
 from tests.deploy.deployments import deployed_here, rendered_here
 from tests.local_oss import local_oss
@@ -31,5 +31,5 @@ def oss(tmp_path: Path) -> Iterator[str]:
 def _rendered_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The real s takes most of a second: it is started by tests with `ci`."""
     if not request.node.get_closest_marker("ci"):
-        for module in (check, doctor):
+        for module in (check, doctor, operate):
             monkeypatch.setattr(module, "render", rendered_here)

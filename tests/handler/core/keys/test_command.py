@@ -117,7 +117,7 @@ INVALID = json.dumps(document(share=[{"id": "a", "secret": "c2hvcnQ"}])).encode(
 @pytest.mark.parametrize("command", [ADD, ("show",)])
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(None, "restore FILE. If there never was one"), (INVALID, "share 1")],
+    [(None, "restore FILE. If there never was one, create it with init."), (INVALID, "share 1")],
     ids=["none", "invalid"],
 )
 def test_a_missing_or_invalid_document_is_reported_and_not_changed(
