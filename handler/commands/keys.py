@@ -103,9 +103,7 @@ def _remove(kind: str, done: str, effect: str) -> Callable[[Job], None]:
 
     def remove(job: Job) -> None:
         name = job.options.name
-        with job.locked() as write:
-            document, _ = keys_edit.read(job.read())
-            write(keys_edit.serialize(keys_edit.remove(document, kind, name)))
+        job.change(lambda document: keys_edit.remove(document, kind, name))
         write_lines(
             f"{done.capitalize()} the {kind} {name} in {job.store}. {effect}",
             otherwise=f"The {kind} was {done}.",

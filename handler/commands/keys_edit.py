@@ -166,13 +166,12 @@ def add_named(document: Document, kind: str, name: str, entry: Document) -> Docu
     return {**document, member: {**entries, name: entry}}
 
 
-def set_sink(document: Document, name: str, changes: Document) -> tuple[Document, Document]:
-    """The document in which a sink has other members, and its entry."""
+def set_sink(document: Document, name: str, changes: Document) -> Document:
+    """The document in which a sink has these members beside its own."""
     sinks = document.get("sinks", {})
     if name not in sinks:
         raise _missing("sink", name, sinks)
-    entry = {**sinks[name], **changes}
-    return {**document, "sinks": {**sinks, name: entry}}, entry
+    return {**document, "sinks": {**sinks, name: {**sinks[name], **changes}}}
 
 
 def remove(document: Document, kind: str, name: str) -> Document:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
@@ -11,7 +12,9 @@ from ..core.cloud.store import Store
 from ..core.context import Clock
 from ..core.errors import HandlerError
 from ..core.keys.file_store import FileStore
+from . import keys_edit
 from .command_line import warn
+from .keys_edit import Document
 from .keys_lock import LONG_TIMEOUT, Write, locked
 
 NAME = "python -m handler.commands keys"
@@ -33,6 +36,12 @@ class Job(NamedTuple):
             timeout=timeout,
             clock=self.clock,
         )
+
+    def change(self, edit: Callable[[Document], Document]) -> None:
+        """Writes what `edit` makes of the document."""
+        with self.locked() as write:
+            document, _ = keys_edit.read(self.read())
+            write(keys_edit.serialize(edit(document)))
 
     def read(self) -> bytes:
         stored = self.store.read("")

@@ -44,7 +44,7 @@ def add_api_key(job: Job) -> None:
         _Entry("API key", options.name),
         lambda document: keys_edit.add_api_key(document, *entry),
     )
-    warn(f"Running functions accept it within a minute. {OLDER}")
+    warn("Running functions accept it within a minute.")
 
 
 def add_issuer(job: Job) -> None:
@@ -137,10 +137,13 @@ def set_sink(job: Job) -> None:
     )
     if not changes:
         raise InvalidUsage("set-sink requires what to change: --url, --secret or --retry-for.")
-    with job.locked() as write:
-        document, entry = keys_edit.set_sink(keys_edit.read(job.read())[0], name, changes)
-        _check_sink(name, entry, "changed")
-        write(keys_edit.serialize(document))
+
+    def change(document: Document) -> Document:
+        changed = keys_edit.set_sink(document, name, changes)
+        _check_sink(name, changed["sinks"][name], "changed")
+        return changed
+
+    job.change(change)
     write_lines(
         f"Changed {' and '.join(changes)} of the sink {name} in {job.store}. Running functions use it within a minute.",
         otherwise="The sink was changed.",
@@ -161,9 +164,7 @@ def rotate_api_key(job: Job) -> None:
     if options.now:
         if options.overlap or options.expires or options.output:
             raise InvalidUsage("--now makes no key. Omit --overlap, --expires and --output.")
-        with job.locked() as write:
-            document, _ = keys_edit.read(job.read())
-            write(keys_edit.serialize(keys_edit.end_overlap(document, name, now)))
+        job.change(lambda document: keys_edit.end_overlap(document, name, now))
         done = f"Ended the earlier key of {name} in {job.store}. Running functions stop accepting it within a minute."
         write_lines(done, otherwise="The earlier key was ended.")
         return
@@ -180,8 +181,7 @@ def rotate_api_key(job: Job) -> None:
     end = entry.get("expires_at")
     until = "" if end is None else f", until {end}"
     warn(
-        f"The earlier key works until {entry['earlier']['expires_at']}; the new one within a minute{until}. "
-        f"{OLDER}"
+        f"The earlier key works until {entry['earlier']['expires_at']}; the new one within a minute{until}."
     )
 
 
@@ -225,7 +225,7 @@ def _add(
             create(output, f"{secret}\n".encode(), entry.otherwise)
         _write(write, changed, secret, entry, output)
         if secret is not None and output is None:
-            _show(secret, entry, lambda: write(content))
+            _show(job, secret, entry, lambda: write(content))
         if seen is not None:
             _note(lambda: write(keys_edit.serialize(seen(document))))
     done = f"{entry.done.capitalize()} the {entry.kind} {entry.name} in {job.store}."
@@ -238,6 +238,7 @@ def _add(
             else f"Saved the {entry.noun} in {output}"
         )
         warn(f"{done} {saved}. It will not be shown again.")
+    warn(OLDER)
     return document
 
 
@@ -262,7 +263,7 @@ def _write(
         raise
 
 
-def _show(secret: str, entry: _Entry, undo: Callable[[], None]) -> None:
+def _show(job: Job, secret: str, entry: _Entry, undo: Callable[[], None]) -> None:
     """Prints what works, and undoes that where it fails, before any other writer may change the document."""
     try:
         write_lines(secret, otherwise=entry.otherwise)
@@ -270,13 +271,11 @@ def _show(secret: str, entry: _Entry, undo: Callable[[], None]) -> None:
         try:
             undo()
         except HandlerError as error:
-            command = {"added": f"remove-{entry.kind.lower()}", "rotated": "rotate-api-key"}
-            if entry == ("API key", entry.name, "added"):
-                command["added"] = "revoke-api-key"
-            remedy = "Remove it" if entry.done == "added" else "Rotate it again"
+            command = job.options.command.replace("add-api-key", "revoke-api-key")
+            remedy = f"To go on: {NAME} {command.replace('add-', 'remove-')} {entry.name}"
             raise HandlerError(
                 f"The {entry.kind} {entry.name} was {entry.done}, but its secret was not shown, and that could not be "
-                f"undone. {remedy}: {NAME} {command[entry.done]} {entry.name} ({error})"
+                f"undone. {remedy} ({error})"
             ) from None
         raise
 

@@ -149,7 +149,7 @@ def test_a_change_whose_answer_was_lost_is_made_if_the_document_says_so_and_its_
     assert (status, waited) == (0, 0)
     assert err == (
         f"Added the API key ci in {PLACE}. Save this key now. It will not be shown again.\n"
-        f"Running functions accept it within a minute. {OLDER}\n"
+        f"{OLDER}\nRunning functions accept it within a minute.\n"
     )
     assert operator.cli.document["api"][-1]["sha256"] == hash_of(out.strip())
     assert operator.network.sent.count("PUT keys.json") == 1
