@@ -11,7 +11,7 @@ import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
-from itertools import pairwise
+from itertools import chain, pairwise, product
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
@@ -46,6 +46,7 @@ BODIES: Mapping[str, tuple[dict[str, Any], str | None]] = {
     "/-/s/{name}": ({"name": "a", "size": 5}, None),
 }
 OF_FILES = upload_page.MEMBERS.keys() - {"nonce", "password"}
+BATCH = "/-/lfs/public/r/objects/batch"
 PLACES = {"id": "abcdefghijkl", "path": "public/r", "name": "reports/q3.pdf"}
 HEADERS = [
     "accept",
@@ -127,50 +128,48 @@ def bodies(route: str, media_type: str, schema: Any) -> Iterator[tuple[str, byte
                 yield name, f"{path[-1]}={text}".encode()[:MAX_BYTES]
 
 
-def requests(share: str, upload: str) -> Iterator[Sent]:
-    """Everything that openapi.json names, and each header, alone."""
-    lines = [filled(shape, asgi.MAX_HEAD) for shape in SHAPES]
+LINES = [filled(shape, asgi.MAX_HEAD) for shape in SHAPES]
+
+
+def of_routes(share: str, upload: str) -> Iterator[Sent]:
+    """Everything that openapi.json names of each route, alone."""
     for route, operations in OPENAPI["paths"].items():
         path = route
         for name, value in PLACES.items():
             path = path.replace(f"{{{name}}}", value)
         query = {"share": share} if route == "/-/s/{name}" else {}
         body, key = BODIES.get(route, ({}, MAKER))
-        shared = operations.get("parameters", [])
         for method in operations.keys() - {"parameters"}:
             operation = operations[method]
             asked = Request(method.upper(), path, query, HTML, json.dumps(body).encode(), "")
-            for parameter in map(resolved, [*shared, *operation.get("parameters", ())]):
-                for line in lines:
-                    name = f"{method} {route} {parameter['name']} {line[:2]}"
-                    if parameter["in"] == "query":
-                        long = asked._replace(query={**query, parameter["name"]: line})
-                    else:
-                        long = asked._replace(
-                            raw_path=path.replace(PLACES[parameter["name"]], line)
-                        )
-                    yield Sent(name, long, key)
+            named = (*operations.get("parameters", ()), *operation.get("parameters", ()))
+            for parameter, line in product(map(resolved, named), LINES):
+                name = parameter["name"]
+                long = asked._replace(query={**query, name: line})
+                if parameter["in"] == "path":
+                    long = asked._replace(raw_path=path.replace(PLACES[name], line))
+                yield Sent(f"{method} {route} {name} {line[:2]}", long, key)
             content = resolved(operation.get("requestBody", {})).get("content", {})
             for media_type, described in content.items():
-                headers = {"content-type": media_type}
+                sent = asked._replace(headers={"content-type": media_type})
                 for name, long_body in bodies(route, media_type, described["schema"]):
-                    is_file = "share" in query and name.split()[1] in OF_FILES
-                    sent = Request(method.upper(), path, query, headers, long_body, "")
-                    to_upload = sent._replace(raw_path="/-/s/", query={"share": upload})
-                    yield Sent(name, to_upload if is_file else sent, key)
-    for header in HEADERS:
-        for line in lines:
-            for begin in ("", "Bearer ", "Basic ") if header == "authorization" else ("",):
-                value = begin + (b64encode(line.encode()).decode() if begin == "Basic " else line)
-                headers = {"accept": "text/html", header: value}
-                asked = Request("GET", "/reports/a", {}, headers, b"", "")
-                yield Sent(f"{header}: {value[:9]}", asked, None)
-                yield Sent(
-                    f"{header}: {value[:9]} of LFS",
-                    asked._replace(method="POST", raw_path="/-/lfs/public/r/objects/batch"),
-                    None,
-                )
-    for line in lines:
+                    long = sent._replace(body=long_body)
+                    if query and name.split()[1] in OF_FILES:
+                        long = long._replace(raw_path="/-/s/", query={"share": upload})
+                    yield Sent(name, long, key)
+
+
+def of_headers() -> Iterator[Sent]:
+    """Each header alone, for a page and for Git LFS, and what stands beside headers."""
+    for header, line in product(HEADERS, LINES):
+        values = [line]
+        if header == "authorization":
+            values += [f"Bearer {line}", f"Basic {b64encode(line.encode()).decode()}"]
+        for value, (method, path) in product(values, (("GET", "/reports/a"), ("POST", BATCH))):
+            headers = {"accept": "text/html", header: value}
+            asked = Request(method, path, {}, headers, b"", "")
+            yield Sent(f"{method} {path} {header}: {value[:9]}", asked, None)
+    for line in LINES:
         asked = Request(line, "/public/a", {line: line}, {line: line}, b"", line)
         yield Sent(f"method, names, domain, id {line[:2]}", asked, None, line)
 
@@ -203,7 +202,7 @@ def costs(service: System) -> Iterator[tuple[float, str, int, bool]]:
     """For each request its processor seconds, name and status, and whether it is a refusal without a key."""
     share = secret(service.create_share(password=True, key=MAKER))
     upload = secret(service.create_upload_share(max_files=100))
-    for sent in requests(share, upload):
+    for sent in chain(of_routes(share, upload), of_headers()):
         for key in {sent.key, None}:
             seconds, status, printed = measured(service, sent, key)
             line = json.loads(printed.splitlines()[-1])
