@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -163,6 +165,27 @@ class Endpoint(NamedTuple):
             product=check_product(product),
             addressing="path",
         )
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Endpoint:
+        """That of `OSS_ENDPOINT`, a host of OSS or an origin, in `OSS_REGION`; without the first, the public one.
+
+        A host of OSS names its region itself. An IP address and localhost, as of an OSS for tests, are of path style.
+        Raises `InvalidEndpoint`.
+        """
+        variables = os.environ if environ is None else environ
+        check_type("environ", variables, Mapping, InvalidEndpoint, "a mapping of strings")
+        address = variables.get("OSS_ENDPOINT", "")
+        if address and "://" not in address:
+            address = f"https://{address}"
+        hostname = re.sub(r":[0-9]+$", "", parse_origin(address)[1]) if address else ""
+        host = parse_oss_host(hostname)
+        region = variables.get("OSS_REGION") or (host.region if host else None)
+        if not region:
+            raise InvalidEndpoint("OSS_REGION is not set: set it, for example to cn-hangzhou.")
+        if not address:
+            return cls.public(region)
+        return (cls.path_style if is_address(hostname) else cls.custom_domain)(address, region)
 
     def host(self, bucket: str) -> str:
         """The `Host` header of a request for an object of `bucket`."""

@@ -74,7 +74,7 @@ def test_the_first_test_passes_and_says_what_a_wrong_signature_is(
     assert re.search(".*".join(map(re.escape, message.split("…"))), printed), printed
 
 
-@pytest.mark.parametrize("heading", ["Faults and delays", "The clock"])
+@pytest.mark.parametrize("heading", ["Faults and delays", "The clock", "Flask and fc_presign"])
 def test_an_example_with_the_fixtures(heading: str, programs: Path, tmp_path: Path) -> None:
     file = tmp_path / "tests" / "test_example.py"
     file.parent.mkdir()

@@ -322,3 +322,28 @@ for _ in range(3):
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stderr.count("did you mean cn-hangzhou?") == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "region", "expected"),
+    [
+        ("", "cn-hangzhou", Endpoint.public("cn-hangzhou")),
+        ("oss-cn-beijing-internal.aliyuncs.com", "", Endpoint.internal("cn-beijing")),
+        ("https://oss-accelerate.aliyuncs.com", "cn-beijing", Endpoint.accelerate("cn-beijing")),
+        ("http://127.0.0.1:9001", "cn-x", Endpoint.path_style("http://127.0.0.1:9001", "cn-x")),
+        ("http://[::1]:9001", "cn-x", Endpoint.path_style("http://[::1]:9001", "cn-x")),
+        (
+            "static.example.com",
+            "cn-x",
+            Endpoint.custom_domain("https://static.example.com", "cn-x"),
+        ),
+    ],
+)
+def test_the_environment_names_an_endpoint(address: str, region: str, expected: Endpoint) -> None:
+    assert Endpoint.from_environment({"OSS_ENDPOINT": address, "OSS_REGION": region}) == expected
+
+
+@pytest.mark.parametrize("address", ["", "https://static.example.com", "https://a/b"])
+def test_an_environment_without_a_region_or_with_a_path_is_refused(address: str) -> None:
+    with pytest.raises(InvalidEndpoint, match=r"OSS_REGION is not set|only scheme and host"):
+        Endpoint.from_environment({"OSS_ENDPOINT": address})

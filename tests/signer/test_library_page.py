@@ -1,12 +1,14 @@
 """The examples of docs/library.md work; that of Django runs in tests/emulator/test_strangers.py."""
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import signer
+from deploy.command import output_of
 
 # In a clone, the library is called signer.
 PAGE = (
@@ -68,3 +70,9 @@ def test_the_link_of_a_cdn_ends_when_the_page_says() -> None:
 
 def test_the_page_has_a_call_for_most_rows() -> None:
     assert len(CALLS) >= 9
+
+
+def test_names_that_are_imported_late_are_listed() -> None:
+    code = "import signer; assert set(signer.__all__) <= set(dir(signer))"
+    done = output_of([sys.executable, "-c", code], 60, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr
