@@ -18,6 +18,7 @@ from handler.core.request import parse_query
 from handler.core.shares import NOTICES
 from handler.core.shares.code import code_hash
 from handler.core.shares.record import Record, encode, secret_hash
+from handler.core.words import Words
 from tests.fuzz.laws import Run, check_response
 from tests.handler.client import NOW, Answered, event, invoke, make_config
 from tests.handler.keys_fixtures import READER, SHARER, api, base64url, document, issuer, write_keys
@@ -166,12 +167,12 @@ def _share(name: str, path: str, method: str = "GET", **changes: Any) -> Record:
 
 
 CODE = "K7QM-2TXP"
-WORDS = {"title": "Q3 \u202e<b>", "message": "For you:\n1 & 2"}
+WORDS = Words("Q3 \u202e<b>", "For you:\n1 & 2")
 UPLOAD = {"max_size": 1000, "max_files": 3, "content_type": "image/"}
 SHARES = {
-    "page": _share("page", "/reports/q3.pdf", **WORDS),
+    "page": _share("page", "/reports/q3.pdf", words=WORDS),
     "code": _share(
-        "code", "/reports/q3.pdf", uses=3, password=code_hash(secret_of("code"), CODE), **WORDS
+        "code", "/reports/q3.pdf", uses=3, password=code_hash(secret_of("code"), CODE), words=WORDS
     ),
     "folder": _share("folder", "/reports/", page=False),
     "upload": _share("upload", "/inbox/", "POST", uses=3, upload=UPLOAD),
