@@ -66,10 +66,10 @@ def policies(everything: Sequence[ConfiguredFunction], environment: str | None =
         raise DeployError(conflict)
     roles = _roles(everything)
     wanted = _roles_of(selected) | _signers_of(selected, everything)
-    # What is for webhooks and robots waits; a [[sink]] is written at once.
+    # What is for webhooks and robots waits; a [[sink]] is written at once. There is one policy for all environments.
     waiting = [
         configured.config
-        for configured in selected
+        for configured in everything
         if configured.function.takes_events and configured.config.keys_sinks
     ]
     outbox = rights.unique(

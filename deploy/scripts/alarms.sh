@@ -1,6 +1,23 @@
 #!/bin/sh
 # Creates or updates the alarms on the logs, which the script of make policies creates. Run it again after a change.
 set -eu
+exec 3>&1
+
+# Who is told, and the thresholds and severities that somebody set in the console, stay. It says what changes.
+KEEP='
+import json, sys
+new, name, policy = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3]
+was, wanted = json.load(sys.stdin)["configuration"], new["configuration"]
+wanted["severityConfigurations"] = was.get("severityConfigurations") or wanted["severityConfigurations"]
+if not policy:
+    wanted["policyConfiguration"] = was.get("policyConfiguration") or wanted["policyConfiguration"]
+changed = [key for key in ("queryList", "severityConfigurations", "policyConfiguration") if was.get(key) != wanted[key]]
+for key in changed:
+    print(f"~ alarm {name}: {key} changed, was {json.dumps(was.get(key))}", file=sys.stderr)
+if not changed:
+    print(f"  alarm {name} is as it should be", file=sys.stderr)
+print(json.dumps(new))
+'
 
 # PROJECT REGION LOGSTORE NAME TITLE MINUTES CONDITION NODATA QUERY: the query is a JSON string.
 alarm() {
@@ -15,10 +32,11 @@ alarm() {
 "actionPolicyId":"${ACTION_POLICY:-sls.builtin}","repeatInterval":"1h"}}}
 END
 )
-  if aliyun sls GetAlert --region "$2" --project "$1" --alertName "$4" >/dev/null 2>&1; then
-    aliyun sls UpdateAlert --region "$2" --project "$1" --alertName "$4" --body "{$body" >/dev/null
+  if known=$(aliyun sls GetAlert --region "$2" --project "$1" --alertName "$4" 2>/dev/null); then
+    body=$(printf '%s' "$known" | python3 -c "$KEEP" "{$body" "$4" "${ACTION_POLICY:-}" 2>&3)
+    aliyun sls UpdateAlert --region "$2" --project "$1" --alertName "$4" --body "$body" >/dev/null
   else
     aliyun sls CreateAlert --region "$2" --project "$1" --body "{\"name\":\"$4\",$body" >/dev/null
+    echo "+ alarm $4"
   fi
-  echo "alarm     $4"
 }

@@ -633,6 +633,20 @@ def test_the_alarms_are_created_and_updated(account: Account, tmp_path: Path) ->
             assert alert["configuration"]["policyConfiguration"]["actionPolicyId"] == (
                 policy or "sls.builtin"
             )
+    # Whom an operator named, and the threshold that was set in the console, stay.
+    ticks = created["my-logs links-logs-ticks"]
+    (severity,) = ticks["configuration"]["severityConfigurations"]
+    severity["evalCondition"]["condition"] = "ticks < 2"
+    ticks["configuration"]["queryList"][0]["start"] = "-9m"
+    account.write({**account.state, "alerts": created})
+    again = run_script(account, script)
+    created = account.state["alerts"]
+    kept = created["my-logs links-logs-ticks"]["configuration"]
+    assert kept["policyConfiguration"]["actionPolicyId"] == "o'ps"
+    assert kept["severityConfigurations"] == [severity]
+    assert kept["queryList"][0]["start"] == "-5m"
+    assert "~ alarm links-logs-ticks: queryList changed, was [{" in again.stdout
+    assert again.stdout.count(" is as it should be\n") == 3
     configuration = created["my-logs links-logs-no-links"]["configuration"]
     (query,) = configuration["queryList"]
     assert (query["project"], query["store"], query["region"]) == (

@@ -543,6 +543,13 @@ def test_the_policies_of_all_environments_are_those_of_each(tmp_path: Path) -> N
     assert documents["queues"] == dev["queues"] == prod["queues"] == queues
 
 
+def test_the_policy_for_waiting_notices_is_over_all_environments(tmp_path: Path) -> None:
+    rendered = environments(tmp_path, LINKS + OPS, LINKS + OPS)
+    dev, prod = (policies.policies(rendered, name)["operator"] for name in ("dev", "prod"))
+    assert dev == prod
+    assert "examplebucket-prod/" in json.dumps(dev)
+
+
 def functions_of(config: Path) -> Sequence[ConfiguredFunction]:
     """Those of s.yaml alone, rendered without s."""
     project = Project.load(config, lambda path, _: s_yaml.load(path, {}), base=True)
