@@ -25,13 +25,21 @@ from tests.e2e.test_upload_page import (
     expect_outcome,
     file,
     row,
-    wait_for_seven_parts,
 )
 from tests.system import JSON
 
 MEGABYTE = 1024 * 1024
+SEVEN_PARTS = """() => Object.entries(sessionStorage).some(
+    ([name, value]) => name.startsWith("upload ") && Object.keys(JSON.parse(value).etags).length === 7
+)"""
 DAY = 86_400  # seconds
 OpenPage = Callable[..., Page]
+
+
+def wait_for_seven_parts(page: Page, number: int) -> None:
+    """Until the tab has kept them: that their bytes were sent is shown before OSS has answered for all."""
+    expect(row(page, number).locator(".state")).to_have_text("Sending 86 %", timeout=20_000)
+    page.wait_for_function(SEVEN_PARTS, timeout=20_000)
 
 
 @pytest.fixture
