@@ -6,12 +6,17 @@ exec 3>&1
 # Who is told, and the thresholds and severities that somebody set in the console, stay. It says what changes.
 KEEP='
 import json, sys
-new, name, policy = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3]
-was, wanted = json.load(sys.stdin)["configuration"], new["configuration"]
-wanted["severityConfigurations"] = was.get("severityConfigurations") or wanted["severityConfigurations"]
-if not policy:
-    wanted["policyConfiguration"] = was.get("policyConfiguration") or wanted["policyConfiguration"]
-changed = [key for key in ("queryList", "severityConfigurations", "policyConfiguration") if was.get(key) != wanted[key]]
+new = json.loads(sys.argv[1])
+name = sys.argv[2]
+policy = sys.argv[3]
+was = json.load(sys.stdin).get("configuration", {})
+wanted = new["configuration"]
+for key in ("severityConfigurations", "threshold", "noDataSeverity"):
+    wanted[key] = was.get(key, wanted[key])
+wanted["policyConfiguration"].update(was.get("policyConfiguration", {}))
+if policy:
+    wanted["policyConfiguration"]["actionPolicyId"] = policy
+changed = [key for key in wanted if was.get(key) != wanted[key]]
 for key in changed:
     print(f"~ alarm {name}: {key} changed, was {json.dumps(was.get(key))}", file=sys.stderr)
 if not changed:
@@ -33,7 +38,7 @@ alarm() {
 END
 )
   if known=$(aliyun sls GetAlert --region "$2" --project "$1" --alertName "$4" 2>/dev/null); then
-    body=$(printf '%s' "$known" | python3 -c "$KEEP" "{$body" "$4" "${ACTION_POLICY:-}" 2>&3)
+    body=$(printf '%s' "$known" | "${PYTHON:-python3}" -ISc "$KEEP" "{$body" "$4" "${ACTION_POLICY:-}" 2>&3)
     aliyun sls UpdateAlert --region "$2" --project "$1" --alertName "$4" --body "$body" >/dev/null
   else
     aliyun sls CreateAlert --region "$2" --project "$1" --body "{\"name\":\"$4\",$body" >/dev/null
