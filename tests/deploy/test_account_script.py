@@ -638,13 +638,13 @@ def test_the_alarms_are_created_and_updated(account: Account, tmp_path: Path) ->
     (severity,) = ticks["configuration"]["severityConfigurations"]
     severity["evalCondition"]["condition"] = "ticks < 2"
     ticks["configuration"]["queryList"][0]["start"] = "-9m"
-    policy = {**ticks["configuration"]["policyConfiguration"], "repeatInterval": "6h"}
-    ticks["configuration"]["policyConfiguration"] = policy
+    own_policy = {**ticks["configuration"]["policyConfiguration"], "repeatInterval": "6h"}
+    ticks["configuration"]["policyConfiguration"] = own_policy
     account.write({**account.state, "alerts": created})
     again = run_script(account, script)
     created = account.state["alerts"]
     kept = created["my-logs links-logs-ticks"]["configuration"]
-    assert kept["policyConfiguration"] == policy
+    assert kept["policyConfiguration"] == own_policy
     assert kept["severityConfigurations"] == [severity]
     assert kept["queryList"][0]["start"] == "-5m"
     assert "~ alarm links-logs-ticks: queryList changed, was [{" in again.stdout
