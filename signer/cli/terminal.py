@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -36,13 +37,14 @@ def read(description: str, file_command: str) -> str:
     lines = list[str]()
     end = "Ctrl-Z and Enter" if os.name == "nt" else "Ctrl-D"
     line_buffer: Callable[[], str] = str
-    ticks = 0
+    ticks = itertools.count(1)
 
     def remind(*_: object) -> None:
-        """Nobody reads the prompt above what they pasted. An exception may be pending: nothing here clears it."""
-        nonlocal ticks
-        ticks += bool(lines or line_buffer())
-        if ticks == TICKS:
+        """Nobody reads the prompt above what they pasted. An exception may be pending: nothing here clears it.
+
+        A signal may come within the handler of the one before: each takes a number of its own.
+        """
+        if (lines or line_buffer()) and next(ticks) == TICKS:
             os.write(2, b"\nPress Enter, then Ctrl-D.\n")
 
     for name in ("SIGTERM", "SIGHUP", "SIGQUIT"):  # Windows lacks two
